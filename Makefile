@@ -80,8 +80,9 @@ test-release: $(VENV)/.dev dist ## what `make dist` built, in a clean environmen
 test-kpi: $(VENV)/.dev ## KPIs from PostgreSQL and Prometheus themselves; on Debian: apt-get install postgresql prometheus
 	$(PYTEST) -m kpi
 
-pictures: $(VENV)/.dev browser ## pictures of the site for docs/images, of the application that its tests build
+pictures: $(VENV)/.dev browser ## pictures for docs/images: of the site, and of a pull request that an alarm opens, as their tests see them
 	GITML_SCREENSHOTS=docs/images $(PYTEST) -n 0 -m nightly tests/site/test_browser.py -k pictures
+	GITML_SCREENSHOTS=docs/images $(PYTEST) -n 0 -m nightly tests/loop/test_first_alarm.py
 
 test-shap: $(VENV)/.dev ## the package shap beside our Shapley values of trees, which the nightly tests run too
 	$(PYTEST) -m shap

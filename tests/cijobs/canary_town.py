@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -139,6 +139,19 @@ class CanaryTown:
         self.town.merge(number)
 
 
+def copied(template: CanaryTown, folder: Path) -> CanaryTown:
+    """A town that begins as this one does."""
+    made = _at(template.town, folder)
+    return replace(template, g=replace(template.g, town=made), says={})
+
+
+def _at(there: MemoryTown, folder: Path) -> MemoryTown:
+    made = MemoryTown(forge=there.forge, folder=folder, here=folder / "here", now=NOW)
+    made.forge = there.forge.copy(folder / "forge", now=lambda: made.now)
+    git(folder, "clone", "-q", str(made.forge.remote), "here")
+    return made
+
+
 def build(
     gated: Gated[MemoryTown],
     folder: Path,
@@ -147,9 +160,7 @@ def build(
     **canary: Any,
 ) -> CanaryTown:
     """Two versions, the second beside the first in production, maybe with a signature."""
-    made = MemoryTown(forge=gated.town.forge, folder=folder, here=folder / "here", now=NOW)
-    made.forge = gated.town.forge.copy(folder / "forge", now=lambda: made.now)
-    git(folder, "clone", "-q", str(made.forge.remote), "here")
+    made = _at(gated.town, folder)
     made.home.let(JOBS, "write")
     with made.hub() as hub:
         hub.guards.let_jobs_open(yes=True)

@@ -116,8 +116,8 @@ def test_columns_of_any_kind_are_read_or_refused(tmp_path: Path) -> None:
     assert [*ids_in(path, ["word", "number"])] == ["a", None, "b", 7, None]
     with pytest.raises(UsageError, match="the column list holds"):
         [*ids_in(path, ["list"])]
-    (tmp_path / "t.csv").write_text("id,x\n007,1\n")
-    assert [*ids_in(tmp_path / "t.csv", ["id"])] == ["007"]
+    (tmp_path / "t.csv").write_text("id,x\n007,1\n12345678901234567890,2\n")
+    assert [*ids_in(tmp_path / "t.csv", ["id"])] == ["007", "12345678901234567890"]
     assert columns_in(tmp_path / "notes.txt", ["id"]) is None
     with pytest.raises(UsageError, match="not a table"):
         [*ids_in(tmp_path / "notes.txt", ["id"])]

@@ -73,14 +73,16 @@ class Loop:
         self.settled()
         return found
 
-    def settled(self) -> None:
+    def settled(self, seconds: float = 5 * PATIENCE) -> None:
+        """Every event was judged and every run is over, also those that others started at their end."""
         self.until(
             lambda: (
                 not self.works.query("SELECT 1 FROM events WHERE handled_at IS NULL")
                 and not self.works.query(
                     "SELECT 1 FROM runs WHERE status <> 'completed' AND repo_id = ?", self.works.repo.id
                 )
-            )
+            ),
+            seconds,
         )
 
     def until(self, what: Callable[[], Any], seconds: float = PATIENCE) -> Any:

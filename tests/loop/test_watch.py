@@ -30,7 +30,7 @@ environments: {{production: {{}}}}
 keys:
   looks: {{public: '{public}', owner: CI, purposes: [look], from: 2026-01-01}}
 """
-PATIENCE = 150.0
+PATIENCE = 300.0
 
 
 def serve(world: WatchedWorld, some: pd.DataFrame) -> None:

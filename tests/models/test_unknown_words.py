@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -179,3 +180,10 @@ def test_encoders_of_an_onnx_graph_tell_their_words(tmp_path: Path) -> None:
     compared = [*beside[:-1], helper.make_node("Hash", ["e"], ["h"]), nodes[-1]]
     content = onnx_file(compared)
     assert set(known_words(content, "cde")) == {"d"}
+
+
+def test_a_graph_that_joins_a_tensor_with_itself_again_and_again_holds_nobody_up() -> None:
+    doubled = [
+        helper.make_node("Concat", [a, a], [b], axis=1) for a, b in pairwise(["c", *(f"c{n}" for n in range(60))])
+    ]
+    assert known_words(onnx_file(doubled), "cde") == {}

@@ -10,7 +10,7 @@ from gitml.control.change import PROMOTE, branch_of, requested_by
 from gitml.errors import FailedError, InconclusiveError, OutsideError, RefError, UsageError
 from gitml.spec import Deployment, render_deployment
 from gitml.spec.deployment import Canary, Hold
-from promotion.promoting import NOW, POLICY, MemoryTown, Town, pin, push_as, record, untouched
+from promotion.promoting import GITML, NOW, POLICY, MemoryTown, Town, pin, push_as, record, untouched
 from sandbox.forge_kit import commit, git
 
 Build = Callable[[], MemoryTown]
@@ -96,6 +96,9 @@ def test_the_comparison_with_what_runs_there(build: Build) -> None:
     assert re.search(r"\| `auc` \| 0\.700 \| 0\.800 \| \+0\.100 \| \+0\.086 to \+0\.114 \| ▲ better \|", body), body
     assert '`gitml rollback delay --in staging --reason "…"`' in body
     assert f"`{one.digest[:8]}`" in body
+    t.push({"gitml.yaml": f"{GITML}    holdout: {{rows: rows.parquet, label: late}}\n"})
+    again = t.promote(two).pull
+    assert "each has figures of a hold-out of its own; the report of its training has both" in t.pull(again.number).body
 
 
 def test_an_older_promotion_is_closed_with_a_link(build: Build) -> None:

@@ -15,7 +15,7 @@ from promotion.promoting import GITML, pin
 from promotion.upstreaming import made, reading
 from retraining.retrain_town import SPEC, RetrainTown
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.nightly]
 
 
 def brought(town: RetrainTown, *records: Record) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -98,13 +98,14 @@ class TwoRepositories:
         assert claim is not None
         return claim, told, main.commit
 
-    def why_not(self, claim: Claim, told: dict[str, Statement]) -> str:
-        """What the gate says of a commit with the open one's files that claims this."""
+    @contextmanager
+    def judging(self) -> Iterator[Callable[[Claim, dict[str, Statement]], str]]:
+        """What the gate says of a commit with the open one's files that claims something."""
         with self.place() as place:
-            main = place.newest(whole=True).commit
-            tree = place.git.repository.tree_of(self.town.pulls()[0].head.commit) or ""
-            commit = commit_tree(place.git, tree, [claim.base], "x", Who("gitml-bot", "gitml-bot@noreply.invalid"))
-            return proposal.why_not(place.git, commit, claim, told, main)
+            git, main = place.git, place.newest(whole=True).commit
+            tree = git.repository.tree_of(self.town.pulls()[0].head.commit) or ""
+            commit = commit_tree(git, tree, [main], "x", Who("gitml-bot", "gitml-bot@noreply.invalid"))
+            yield lambda claim, told: proposal.why_not(git, commit, claim, told, main)
 
 
 def beside(town: RetrainTown, folder: Path) -> TwoRepositories:

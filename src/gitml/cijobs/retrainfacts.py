@@ -226,7 +226,7 @@ def champions(main: Mainline, model: str) -> Mapping[str, datetime]:
                 version = parse_deployment(past.content or b"", "deployment").champion.version
             except (GitmlError, ValueError):
                 continue
-            time = datetime.fromisoformat(past.time)
+            time = past.moment or datetime.max.replace(tzinfo=UTC)
             found[version] = min(time, found.get(version, time))
     return found
 

@@ -83,8 +83,11 @@ def _told(
     if isinstance(other, Unknown):
         return other
     main = other.main
+    since = champion_since(main.git, main.commit, at.model, environment, runs)
+    if since is None:
+        return Unknown(f"{at} in {environment}: its main dates {runs.version} to a time that no calendar has")
     return ObservedUpstream(
         need=key, repository=at.repository, branch=need.branch, application=at.application, model=at.model,
         environment=environment, commit=main.commit, runs=runs.version, artifact=runs.digest, trained_with=used,
-        since=champion_since(main.git, main.commit, at.model, environment, runs),
+        since=since,
     )  # fmt: skip

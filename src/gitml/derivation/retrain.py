@@ -84,9 +84,10 @@ def over_quota(git: Git, claim: Claim, earlier: Iterable[Claim]) -> str:
     ``earlier``: those that were believed before, whatever became of them; the same one again is no other. All of them
     are taken for earlier, whatever moments are claimed: else one of last month would be free.
     """
-    (model, _), tree = _asked(claim), git.at(claim.base)
-    if not model or not tree.entry(POLICY):
+    tree = git.at(claim.base)
+    if not claim.subject or not tree.entry(POLICY):  # what follows from a stale main has no cause, and no moment
         return ""
+    model, _ = _asked(claim)
     at, rules = moment_of(claim), parse_policy(tree.read(POLICY) or b"").retraining
     others = {_asked(one) for one in earlier if one.subject} - {_asked(claim)}
     runs = sorted((min(moment, at), name) for name, moment in others)

@@ -13,12 +13,11 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gitml.engines.places import place_of
-from gitml.engines.tables import format_of, open_table
 from gitml.errors import GitmlError, UsageError
 from gitml.governance.dataversions import DataVersion, SubjectData, data_of
 from gitml.governance.subjectfind import SubjectTest
 from gitml.governance.subjectids import SoughtPerson
+from gitml.governance.subjectindex import opened_people
 from gitml.governance.subjectremoval import rows_of_subject
 from gitml.monitoring.reference import (
     FEATURE,
@@ -78,7 +77,7 @@ def _seen(data: SubjectData, version: DataVersion, tests: Sequence[SubjectTest])
     rows, found, (test, *gone) = 0, list[pa.Table](), tests
     try:
         for file in data.files(version):
-            with data.opened(file) as path, open_table(place_of(path), format_of(path.name) or "", _ROWS, {}) as some:
+            with data.opened(file) as path, opened_people(path, file.columns) as some:
                 for batch in some:
                     rows += batch.num_rows
                     mine = batch.filter(rows_of_subject(batch, file.columns, test))

@@ -20,17 +20,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as parquet
 
-from gitml.engines.places import place_of
-from gitml.engines.tables import format_of, open_table
 from gitml.errors import GitmlError, InconclusiveError, IntegrityError
 from gitml.governance.dataversions import DataFile, SubjectData, data_of
 from gitml.governance.subjectfind import SubjectTest
 from gitml.governance.subjectids import SoughtPerson
-from gitml.monitoring.evaluated import INPUT, OUTPUT
+from gitml.governance.subjectindex import opened_people, plain_ids
+from gitml.monitoring.evaluated import INPUT, LABEL, OUTPUT, TIME
 from gitml.registry.record import Record
 from gitml.sketches.coarse import FEW
 
-_ROWS = 65_536
 Row = tuple[Any, ...]
 
 
@@ -81,7 +79,7 @@ def _kept(data: SubjectData, record: Record, wanted: SoughtPerson, table: pa.Tab
             not any(test(value) for value in row)
             for row in zip(*(table[n].to_pylist() for n in sorted(ids)), strict=True)
         ]
-    table = table.rename_columns([name.removeprefix(INPUT).removeprefix(OUTPUT) for name in table.column_names])
+    table = _as_the_data_call_them(table)
     told = [_Told() for _ in range(table.num_rows)]
     inputs = {str(field["name"]) for field in (record.signature or {}).get("inputs", ())}
     met = [_compare(data, file, test, (table, inputs), told) for file in _files(data, record)]
@@ -91,6 +89,17 @@ def _kept(data: SubjectData, record: Record, wanted: SoughtPerson, table: pa.Tab
             "let the job run before `gitml subject gc`: afterwards nobody can tell whose they are",
         )
     return [one.stays for one in told]
+
+
+def _as_the_data_call_them(table: pa.Table) -> pa.Table:
+    """Columns of evaluated rows by their own names; an input goes before an output that is called the same."""
+    names = table.column_names
+    if LABEL not in names or not all(n in (LABEL, TIME) or n.startswith((INPUT, OUTPUT)) for n in names):
+        return table
+    found: dict[str, Any] = {}
+    for name, column in zip(names, table.columns, strict=True):
+        found.setdefault(name.removeprefix(INPUT).removeprefix(OUTPUT), column)
+    return pa.table(found)
 
 
 @dataclass
@@ -126,7 +135,7 @@ def _compare(
     table, inputs = rows
     met, places, alike = False, dict[tuple[str, ...], dict[Row, list[int]]](), Counter[int]()
     try:
-        with data.opened(file) as path, open_table(place_of(path), format_of(path.name) or "", _ROWS, {}) as batches:
+        with data.opened(file) as path, opened_people(path, file.columns) as batches:
             for batch in batches:
                 shared = tuple(name for name in table.column_names if name in batch.schema.names)
                 ids = [name for name in file.columns if name in batch.schema.names]
@@ -154,10 +163,11 @@ def _mark(
     told: Sequence[_Told], alike: Counter[int] | None,
 ) -> bool:  # fmt: skip
     shared, ids = names
-    people = {value: test(value) for name in ids for value in batch[name].unique().to_pylist()}
-    rows = zip(*(batch[name].to_pylist() for name in ids), strict=True)
+    columns = [plain_ids(batch, name) for name in ids]
+    people = {value: test(value) for column in columns for value in column.unique().to_pylist()}
+    rows = zip(*(column.to_pylist() for column in columns), strict=True)
     for row, values in zip(_rows(batch, shared), rows, strict=True):
-        is_mine = any(people[value] for value in values)
+        is_mine = any(people.get(value, False) for value in values)  # no NaN is the one before, and none is an id
         for number in places.get(row, ()):
             told[number].mine = told[number].mine or is_mine
             told[number].others = told[number].others or not is_mine

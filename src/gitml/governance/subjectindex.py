@@ -42,14 +42,21 @@ def columns_in(path: Path, columns: Iterable[str]) -> tuple[str, ...] | None:
     return tuple(name for name in columns if name in names)
 
 
-def ids_in(path: Path, columns: Iterable[str]) -> Iterator[Any]:
-    """Values of the columns, batch by batch each value once. Raises UsageError for what cannot be read as a table."""
+@contextmanager
+def opened_people(path: Path, columns: Iterable[str]) -> Iterator[Iterator[pa.RecordBatch]]:
+    """The batches of a table in which these columns may hold ids. Raises UsageError for what is no table."""
     kind = format_of(path.name)
     if kind is None:
         raise UsageError(f"{path.name} is not a table that can be read", "see the formats that `gitml score` reads")
+    # A number in text keeps its leading zeros, and all of its digits.
+    with open_table(place_of(path), kind, _ROWS, dict.fromkeys(columns, pa.string())) as batches:
+        yield batches
+
+
+def ids_in(path: Path, columns: Iterable[str]) -> Iterator[Any]:
+    """Values of the columns, batch by batch each value once. Raises UsageError for what cannot be read as a table."""
     names = list(columns)
-    # A number in text keeps its leading zeros.
-    with open_table(place_of(path), kind, _ROWS, dict.fromkeys(names, pa.string())) as batches:
+    with opened_people(path, names) as batches:
         for batch in batches:
             for name in (name for name in names if name in batch.schema.names):
                 yield from plain_ids(batch, name).unique().to_pylist()

@@ -6,6 +6,7 @@ https://onnx.ai/onnx/operators/ : OneHotEncoder, LabelEncoder and CategoryMapper
 from __future__ import annotations
 
 from collections.abc import Collection
+from itertools import islice
 from typing import Any
 
 import onnx
@@ -16,6 +17,7 @@ _ENCODERS = {"OneHotEncoder": "cats_strings", "LabelEncoder": "keys_strings", "C
 # What hands a single column on as it is.
 _KEEP = frozenset({"Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten"})
 _ML = "ai.onnx.ml"
+_MOST_COLUMNS = 10_000  # of one tensor: a graph that joins a tensor with itself doubles them with each node
 
 
 def known_words(content: bytes, inputs: Collection[str]) -> dict[str, frozenset[str]]:
@@ -29,9 +31,11 @@ def known_words(content: bytes, inputs: Collection[str]) -> dict[str, frozenset[
     seen: dict[str, tuple[str, ...]] = {name: (name,) for name in inputs}  # by tensor the inputs that its columns are
     words: dict[str, set[str] | None] = {}
     for node in graph.node:
-        columns = [name for tensor in node.input for name in seen.get(tensor, ())]
+        columns = list(islice((name for tensor in node.input for name in seen.get(tensor, ())), _MOST_COLUMNS + 1))
         if not columns:
             continue
+        if len(columns) > _MOST_COLUMNS:
+            return {}
         handed_on = _handed_on(node, columns, constants) if len(node.output) == 1 else None
         listed = _listed(node)
         if handed_on is not None and all(tensor in seen or tensor in constants for tensor in node.input):
@@ -52,7 +56,7 @@ def _handed_on(node: Any, columns: list[str], constants: Any) -> tuple[str, ...]
     if node.domain == "" and node.op_type == "Concat" and _axis(node) in (1, -1):
         return tuple(columns)
     if node.domain == _ML and node.op_type == "ArrayFeatureExtractor" and node.input[1] in constants:
-        places = constants[node.input[1]].ravel().tolist()
+        places = constants[node.input[1]].ravel()[: _MOST_COLUMNS + 1].tolist()
         return tuple(columns[place] for place in places) if all(0 <= p < len(columns) for p in places) else None
     return None
 

@@ -27,9 +27,10 @@ _WORDS = re.compile(
     r"(\(\?[aiu]+\))?(\\b)?"
     r"(\\w(\\w)*(\+|\{\d{1,2},(\d{1,2})?\})?(\\b)?|(?P<one>\\[dS]|\[(\\.|[^\[\]\\])+\])(?P=one)*(\+|\{\d{1,2},(\d{1,2})?\})?)"
 )
-# Functions that compute and no more: how boosted trees check their rows, by what features were chosen, and what a
-# search or a threshold was scored by.
+# Functions that compute and no more: how boosted trees check their rows, by what features were chosen or pooled, and
+# what a search or a threshold was scored by.
 FUNCTIONS: Mapping[str, tuple[str, ...]] = {
+    "numpy": ("max", "mean", "median", "min"),
     "sklearn.utils.validation": ("check_array",),
     "sklearn.feature_selection._univariate_selection": ("chi2", "f_classif", "f_regression", "r_regression"),
     "sklearn.feature_selection._mutual_info": ("mutual_info_classif", "mutual_info_regression"),

@@ -107,9 +107,12 @@ def opened(content: bytes, signature: Signature, keep: Keep) -> OpenedModel:
     except Exception as exc:  # the file is a stranger's: whatever skops raises on it means that it is not sound
         raise IntegrityError(f"the skops file is not readable: {exc}", "train or fetch the model again") from exc
     if untrusted:
+        theirs = all(name.startswith("sklearn.") for name in untrusted)
         raise IntegrityError(
             f"the skops file wants types that nobody vouches for: {', '.join(untrusted[:5])}",
-            "save the model from types of scikit-learn itself, without functions of your own",
+            "gitml does not know this part of scikit-learn: take another estimator, or export the model to ONNX"
+            if theirs
+            else "save the model from types of scikit-learn itself, without functions of your own",
         )
     try:
         return scorer(

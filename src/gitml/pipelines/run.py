@@ -81,7 +81,8 @@ def _one(dvc: Dvc, name: str, options: RunOptions) -> Ran:
         restored = _from_earlier_run(dvc, name, options) if options.run_cache and dvc.has_command(name) else None
         return restored or _execute(dvc, name, options, "its dependencies changed" if entry else "it never ran")
     if outputs is None:
-        return _execute(dvc, name, options, "no recorded run wrote its lock entry")
+        why = "no recorded run wrote its lock entry" if entry.cmd else "data that no version knows yet"
+        return _execute(dvc, name, options, why)
     return _execute(
         dvc, name, options, "its outputs are gone" + (", the remote did not give them" if dvc.remote_names() else "")
     )

@@ -85,7 +85,7 @@ class _Files:
             return load(*args, **kwargs)
         except SpecError as exc:
             self.problems += exc.problems
-            return None
+        return None
 
     def exists(self, path: str) -> bool:
         return os.path.exists(self.root / path)  # False, where pathlib raises, for names no file can have
@@ -153,8 +153,7 @@ def _read_policy(files: _Files) -> None:
     if not (files.root / POLICY).exists():
         return  # an application that only trains has no policy yet
     document = files.attempt(read, files.root / POLICY, POLICY)
-    policy = files.attempt(build, Policy, document) if document else None
-    if document and policy:
+    if document and (policy := files.attempt(build, Policy, document)):
         files.policy = (policy, document)
         files.problems += check_policy(policy, document)
 
@@ -344,8 +343,7 @@ def _dvc_config(files: _Files) -> None:
         above = next((folder for folder in files.root.parents if (folder / ".dvc").is_dir()), None)
         if above is not None and not files.exists(".dvc"):
             told = f"is missing, and DVC works in {above}, above the application"
-            hint = "give the application a DVC of its own: run `dvc init --subdir` here"
-            files.problems.append(Problem(DVC_CONFIG, 0, "", told, hint))
+            files.problems.append(Problem(DVC_CONFIG, 0, "", told, "run `dvc init --subdir` for one of its own"))
     except OSError as exc:
         files.problems.append(Problem(DVC_CONFIG, 0, "", f"cannot be read: {exc.strerror}"))
     else:

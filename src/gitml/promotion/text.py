@@ -67,7 +67,7 @@ class Story:
 
     def proposal(self) -> Proposal:
         champion = self.old.champion.version if self.old else ""
-        rows, why = self._rows(champion)
+        rows, why, unjudged = self._rows(champion)
         environment = self.policy.environments.get(self.environment) if self.policy else None
         model = self.application.models.get(self.model) if self.application else None
         return Proposal(
@@ -84,6 +84,7 @@ class Story:
             champion=champion,
             rows=rows,
             why_no_rows=why,
+            why_unjudged=unjudged,
             lineage=tuple(self._lineage()),
             evidence=tuple(self._evidence()),
             no_evidence=self.ledger.problem,
@@ -120,18 +121,20 @@ class Story:
         names = [*(n for n in self.better if n in found), *sorted(set(found) - set(self.better))]
         return (ReportedMetric(n, found[n].value, found[n].low, found[n].high, self.better.get(n)) for n in names)
 
-    def _rows(self, champion: str) -> tuple[tuple[Row, ...], str]:
+    def _rows(self, champion: str) -> tuple[tuple[Row, ...], str, str]:
+        """Against the champion; why there are none; why none of them is called better."""
         if not champion:
-            return (), "nothing runs there yet"
+            return (), "nothing runs there yet", ""
         if champion == self.version:
-            return (), "it is what answers there now"
+            return (), "it is what answers there now", ""
         if self.record is None:
-            return (), "its record cannot be read"
+            return (), "its record cannot be read", ""
         try:
             other = self.main.record(self.model, champion)
         except SpecError:
-            return (), f"the record of {short(champion)}, which runs there, cannot be read"
-        return tuple(compared(self.main, self.record, other, self._declared)), "they have no metric in common"
+            return (), f"the record of {short(champion)}, which runs there, cannot be read", ""
+        rows, are_others = compared(self.main, self.record, other, self._declared)
+        return rows, "they have no metric in common", _ON_OTHERS if are_others else ""
 
     def _lineage(self) -> Iterator[tuple[str, str]]:
         record, home = self.record, self.place.settings.pages
@@ -161,6 +164,7 @@ class Story:
                 yield Evidence(about.kind, about.time, about.result, about.environment, told.why_not)
 
 
+_ON_OTHERS = "each has figures of a hold-out of its own; the report of its training has both on the same rows"
 _ORIGINS = {"local": "outside CI", "ci": "by CI", "external": "elsewhere, registered here"}
 
 
@@ -204,15 +208,15 @@ def _parts(state: Deployment | None) -> dict[str, str]:
     return parts
 
 
-def compared(main: Mainline, new: Record, old: Record, model: Model | None) -> Iterator[Row]:
-    """``new - old`` of each metric, paired where both kept replicates of the same rows in Git; none of them is called
-    better where gitml.yaml says that they were judged on different rows."""
+def compared(main: Mainline, new: Record, old: Record, model: Model | None) -> tuple[tuple[Row, ...], bool]:
+    """``new - old`` of each metric, paired where both kept replicates of the same rows in Git; and whether gitml.yaml
+    says that they were judged on different rows: then none of them is called better."""
     ours, theirs = _replicates(main, new), _replicates(main, old)
     paired = ours is not None and theirs is not None and ours.pairs_with(theirs)
     better = model.better if model else {}
     found = differences(estimates(new, ours), estimates(old, theirs), better=better, paired=paired)
     other = on_other_rows(model.holdout if model else None, new, old, paired=paired)
-    return (Row.of(difference) for difference in (unjudged(found) if other else found))
+    return tuple(Row.of(difference) for difference in (unjudged(found) if other else found)), other
 
 
 def _replicates(main: Mainline, record: Record) -> Replicates | None:

@@ -74,6 +74,7 @@ class Proposal:
     champion: str = ""
     rows: tuple[Row, ...] = ()
     why_no_rows: str = ""
+    why_unjudged: str = ""
     lineage: tuple[tuple[str, str], ...] = ()
     evidence: tuple[Evidence, ...] = ()
     no_evidence: str = ""
@@ -127,7 +128,9 @@ def _compared(about: Proposal) -> str:
     if not about.rows:
         why = about.why_no_rows or "nothing runs there yet"
         return f"🔵 {code(f'{about.model}@{short(about.version)}')}: {prose(why)}."
-    comparison = ReportedComparison(ComparisonRole.ENVIRONMENT, about.environment, about.champion, about.rows)
+    comparison = ReportedComparison(
+        ComparisonRole.ENVIRONMENT, about.environment, about.champion, about.rows, about.why_unjudged
+    )
     name = f"{about.model}@{short(about.version)}"
     return verdict(ReportedModel(name, Outcome.NEW, version=about.version, comparisons=(comparison,)))
 

@@ -115,7 +115,7 @@ def guardrails(rows: TrialRows, rules: TrialRules, paired: bool, failing: float,
     ]
     limit = rules.slow_ms or (None if paired else slow_limit(rows.champion))
     if limit is not None:
-        name = f"slower than {limit:.3g} ms"
+        name = f"slower than {float(f'{limit:.3g}'):,g} ms"
         slow = _judged(name, _slow(rows, paired, limit), rules.slow, rules, failing, days)
         found.append(replace(slow, reason=slow.reason + percentiles(rows, failing)) if not paired else slow)
     return found

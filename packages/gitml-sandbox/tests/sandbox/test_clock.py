@@ -23,8 +23,11 @@ def test_what_the_forge_dates_follows_the_turned_clock(
     file = tmp_path / "clock"
     file.write_text("1w")
     monkeypatch.setenv(VARIABLE, str(file))
-    _, ada, _, _ = seeded(kit)
+    repo, ada, _, _ = seeded(kit)
     pull = ada.pull()
+    with kit.sandbox.store.read() as tx:
+        told = tx.execute("SELECT created_at FROM events WHERE repo_id = ? AND name = 'pull_request'", (repo.id,))
+        assert {days_ahead(row["created_at"]) for row in told} == {7}, "what pages and labels go by"
     merged = ada.merge(pull["number"], expect=200)
     commit = ada.get(f"commits/{merged['sha']}")["commit"]
     assert [days_ahead(text) for text in (pull["created_at"], commit["committer"]["date"])] == [7, 7]

@@ -197,7 +197,7 @@ def _record(tx: sqlite3.Connection, move: Move) -> None:
     tx.execute("DELETE FROM refs WHERE repo_id = ? AND ref = ?", (repo_id, change.ref))
     if change.new != ZERO:
         tx.execute("INSERT INTO refs VALUES (?, ?, ?)", (repo_id, change.ref, change.new))
-    tx.execute("UPDATE repos SET pushed_at = strftime('%Y-%m-%dT%H:%M:%SZ', 'now') WHERE id = ?", (repo_id,))
+    tx.execute("UPDATE repos SET pushed_at = forge_now() WHERE id = ?", (repo_id,))
 
 
 def _emit(tx: sqlite3.Connection, move: Move, ready: Sequence[tuple[str, Mapping[str, Any]]]) -> None:

@@ -80,4 +80,4 @@ def open_sandbox(
     for name in ("repos", "logs", "artifacts", "actions", "hooks", "tmp"):
         (root / name).mkdir(exist_ok=True, mode=0o700)
     wake = threading.Event()
-    return Sandbox(root, Store(root / "sandbox.db", ddl, wake), clock, base_url, wake, followers=followers)
+    return Sandbox(root, Store(root / "sandbox.db", ddl, wake, clock), clock, base_url, wake, followers=followers)

@@ -43,8 +43,8 @@ def emit(
     pull request whose merge a push is.
     """
     done = tx.execute(
-        "INSERT INTO events (repo_id, name, action, actor_id, token_kind, ref, sha, pull_id, payload)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO events (repo_id, name, action, actor_id, token_kind, ref, sha, pull_id, payload, created_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, forge_now())",
         (repo_id, name, action, actor_id, token_kind, ref, sha, pull_id, json.dumps(payload, allow_nan=False)),
     )
     return int(done.lastrowid or 0)

@@ -52,7 +52,7 @@ def create(
     bot = users.by_id(tx, creator_id).type == "Bot"
     done = tx.execute(
         "INSERT INTO statuses (repo_id, sha, state, context, description, target_url, creator_id, app_id, created_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, coalesce(?, strftime('%Y-%m-%dT%H:%M:%SZ', 'now')))",
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, coalesce(?, forge_now()))",
         (repo_id, sha, state, context, description, target_url, creator_id, creator_id if bot else None, now),
     )
     row: sqlite3.Row = tx.execute("SELECT * FROM statuses WHERE id = ?", (done.lastrowid,)).fetchone()

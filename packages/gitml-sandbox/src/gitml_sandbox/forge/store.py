@@ -6,10 +6,12 @@ import hashlib
 import sqlite3
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
+from gitml_sandbox.clock import iso, utc_now
 from gitml_sandbox.errors import OutsideError
 
 BUSY_SECONDS = 30.0
@@ -19,11 +21,13 @@ class Store:
     """One database file with the tables of ``ddl``, safe for threads and for a second process: the command line beside
     the server.
 
-    ``wake`` is set after each commit that added rows to ``events``.
+    ``wake`` is set after each commit that added rows to ``events``. In SQL ``forge_now()`` is the time of ``clock``.
     """
 
-    def __init__(self, path: Path, ddl: str, wake: threading.Event | None = None) -> None:
-        self.path = path
+    def __init__(
+        self, path: Path, ddl: str, wake: threading.Event | None = None, clock: Callable[[], datetime] = utc_now
+    ) -> None:
+        self.path, self._clock = path, clock
         self.wake = wake or threading.Event()
         self._idle: list[sqlite3.Connection] = []
         self._closed = False
@@ -90,7 +94,7 @@ class Store:
         with self._guard:
             if self._idle:
                 return self._idle.pop()
-        return _connect(self.path)
+        return _connect(self.path, self._clock)
 
     def _give(self, connection: sqlite3.Connection) -> None:
         if connection.in_transaction:
@@ -107,8 +111,9 @@ def _close(idle: list[sqlite3.Connection]) -> None:
         idle.pop().close()
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect(path: Path, clock: Callable[[], datetime]) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    connection.create_function("forge_now", 0, lambda: iso(clock()))
     connection.row_factory = sqlite3.Row
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
