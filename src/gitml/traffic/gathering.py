@@ -18,7 +18,7 @@ from gitml.traffic.tabling import RequestColumns, batch_of, batches_of
 _DAY = 86400
 Decode = Callable[[np.ndarray[Any, Any]], Mapping[str, Any]]
 # A table of more takes the interpreter for longer than an answer should wait.
-MOST = 1024
+MOST = 512
 
 
 class Tabled(NamedTuple):
