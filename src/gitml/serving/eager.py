@@ -10,6 +10,7 @@ import asyncio
 import sys
 import types
 from collections.abc import Coroutine, Generator
+from functools import partial
 from typing import Any
 
 
@@ -36,9 +37,9 @@ def _on(work: Coroutine[Any, Any, None], waits: Any) -> Generator[Any, Any, None
         try:
             sent = yield waits
         except BaseException as exc:
-            step: Any = lambda exc=exc: work.throw(exc)  # noqa: E731
+            step = partial(work.throw, exc)
         else:
-            step = lambda sent=sent: work.send(sent)  # noqa: E731
+            step = partial(work.send, sent)
         try:
             waits = step()
         except StopIteration:
